@@ -1,0 +1,1 @@
+export { BackupController, BackupScheduleController } from "./controllers.ts";

@@ -1,0 +1,1 @@
+export { RestoreController } from "./controller.ts";

@@ -1,0 +1,10 @@
+export { Election, type ElectionOptions } from "./election.ts";
+export { EventRecorder, type EventText } from "./events.ts";
+export { type Check, type HttpEndpoint, serveHealth, serveMetrics } from "./http.ts";
+export { Informer, type InformerOptions } from "./informer.ts";
+export { KubeApi, type KubeList, type ListOptions, type WatchEvent } from "./kube-api.ts";
+export { isConflict, isExpired, isNotFound, KubeError, orUndefined } from "./kube-error.ts";
+export { createMetrics, type OperatorMetrics } from "./metrics.ts";
+export { type Resource, resourceOf, resources } from "./resource.ts";
+export { pause } from "./wait.ts";
+export { WorkQueue, type WorkQueueOptions } from "./work-queue.ts";

@@ -1,0 +1,55 @@
+# A disk turns out damaged when its member restarts with a new option: it is replaced, then the roll goes on.
+create {replicas: 3}
+run
+  latch clusterToken=token1 seed=a-m2 version=1.0.0 image=quoin:1.0.0
+  apply Service a-peer
+  apply Service a-client
+  apply PodDisruptionBudget a minAvailable=2
+  create PersistentVolumeClaim data-a-m2
+  create Job a-m2-init
+  volume data-a-m2 joinOrder a-m2=http://a-m2-0.a-peer.ns.svc:2380
+  apply StatefulSet a-m2
+  latch clusterID=c1
+  delete Job a-m2-init
+  latch joining=a-m36
+  create PersistentVolumeClaim data-a-m36
+  memberAdd a-m36
+  volume data-a-m36 joinOrder a-m2=http://a-m2-0.a-peer.ns.svc:2380,a-m36=http://a-m36-0.a-peer.ns.svc:2380
+  apply StatefulSet a-m36
+  memberPromote a-m36
+  latch joining=-
+  latch joining=a-m58
+  create PersistentVolumeClaim data-a-m58
+  memberAdd a-m58
+  volume data-a-m58 joinOrder a-m2=http://a-m2-0.a-peer.ns.svc:2380,a-m36=http://a-m36-0.a-peer.ns.svc:2380,a-m58=http://a-m58-0.a-peer.ns.svc:2380
+  apply StatefulSet a-m58
+  memberPromote a-m58
+  latch joining=-
+  = Available=True(QuorumHealthy) Progressing=False(Stable) Degraded=False(AsExpected)
+  = members a-m2* a-m36 a-m58
+edit {etcdOptions: {snapshotCount: 5000}}
+steps 2
+  apply StatefulSet a-m36
+  delete Pod a-m36-0
+harm a-m36 ends-with 77
+run
+  latch replacing=a-m36(DataDamaged) removing=a-m36
+  memberRemove a-m36
+  delete StatefulSet a-m36
+  volume data-a-m36 detach DataDamaged
+  latch removing=-
+  latch joining=a-m108
+  create PersistentVolumeClaim data-a-m108
+  memberAdd a-m108
+  volume data-a-m108 joinOrder a-m108=http://a-m108-0.a-peer.ns.svc:2380,a-m2=http://a-m2-0.a-peer.ns.svc:2380,a-m58=http://a-m58-0.a-peer.ns.svc:2380
+  apply StatefulSet a-m108
+  memberPromote a-m108
+  latch replacing=-
+  latch joining=-
+  apply StatefulSet a-m58
+  delete Pod a-m58-0
+  apply StatefulSet a-m2
+  moveLeader a-m2 -> a-m108
+  delete Pod a-m2-0
+  = Available=True(QuorumHealthy) Progressing=False(Stable) Degraded=False(AsExpected)
+  = members a-m108* a-m2 a-m58
