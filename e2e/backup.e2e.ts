@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { Client } from "../src/client/index.ts";
 import { resources } from "../src/operator/runtime/index.ts";
 import type { EtcdBackup, Job, KubeObject, Pod } from "../src/operator/types/index.ts";
@@ -25,19 +25,19 @@ import {
 } from "./rig/index.ts";
 import { leadingOperator } from "./rig/operator.ts";
 
-const namespace = useNamespace("backup");
+const namespace = useNamespace("backup", prepare);
 const cluster = new TestCluster(namespace, "orders");
 const backups = new Backups(namespace, "orders");
 const bucket = "backups";
 let s3: TestS3;
 
-before(async () => {
+async function prepare(): Promise<void> {
   s3 = await TestS3.start([bucket]);
   await s3.putSecret(namespace);
   await cluster.apply({ replicas: 3, storage: { size: "1Gi" } });
   await cluster.settled(3);
   await fill(1_000, 10_000);
-});
+}
 after(() => s3?.stop());
 
 /** Values that no compression makes smaller. */

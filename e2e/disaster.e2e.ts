@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { request as plainRequest } from "node:http";
 import { request as secureRequest } from "node:https";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { Client, RpcError, WatchCanceledError } from "../src/client/index.ts";
 import { resources } from "../src/operator/runtime/index.ts";
 import type {
@@ -39,15 +39,15 @@ import {
   useNamespace,
 } from "./rig/index.ts";
 
-const namespace = useNamespace("disaster");
+const namespace = useNamespace("disaster", prepare);
 const bucket = "vault";
 const restores = new Restores(namespace);
 let s3: TestS3;
 
-before(async () => {
+async function prepare(): Promise<void> {
   s3 = await TestS3.start([bucket]);
   await s3.putSecret(namespace);
-});
+}
 after(() => s3?.stop());
 /** Copies of old data, on this machine's disk as on the nodes'. */
 const copies: string[] = [];

@@ -274,6 +274,15 @@ test("names say what a file is for", () => {
 });
 
 /** A report, not a rule: long files and functions are a reason to stop and think. */
+test("what a file of tests does first is one `before`, as node:test runs several at the same time", () => {
+  const firsts = /^(?:const \w+ = )?(?:before|useNamespace)\(/gm;
+  const several = others.filter(({ code }) => (code.match(firsts)?.length ?? 0) > 1);
+  assert.deepEqual(
+    several.map(({ file }) => file),
+    [],
+  );
+});
+
 test("sizes of files and functions", (t) => {
   const filesMax = 400;
   const functionsMax = 70;

@@ -7,12 +7,14 @@ import { installOperator, operatorLog } from "./operator.ts";
 
 /**
  * Call it once in a file: it installs the operator, makes the namespace `e2e-NAME` before the file's
- * tests and removes it after them.
+ * tests and removes it after them. What else the file needs first is `prepare`, not a `before` of its
+ * own: node:test runs a file's own `before`s at the same time, so that one could come before its namespace.
  */
-export function useNamespace(name: string): string {
+export function useNamespace(name: string, prepare?: () => Promise<void>): string {
   const namespace = `e2e-${name}`;
   before(async () => {
     await Promise.all([installOperator(), createNamespace(namespace)]);
+    await prepare?.();
   });
   after(() => deleteNamespace(namespace));
   return namespace;
