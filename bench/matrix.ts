@@ -51,6 +51,8 @@ export interface Row {
   readonly workload: string;
   readonly clients: number;
   readonly conns: number;
+  /** Which of three members the first connection is to; default: the leader. */
+  readonly at?: "follower";
   readonly flags: (sizes: Sizes) => readonly string[];
   /** Sizes of the clusters it runs on. */
   readonly members: readonly MemberCount[];
@@ -110,6 +112,15 @@ export const rows: readonly Row[] = [
     limit: oneWrite,
   },
   {
+    name: "put, 1 client at a follower",
+    workload: "put",
+    ...one,
+    at: "follower",
+    flags: plain,
+    members: [3],
+    limit: oneWrite,
+  },
+  {
     name: "linearizable get, 1000 clients",
     workload: "get",
     ...thousand,
@@ -127,6 +138,15 @@ export const rows: readonly Row[] = [
     aim: { rate: 2 },
     limit:
       "On three members the round of heartbeats that confirms the leader: two messages and their answers.",
+  },
+  {
+    name: "linearizable get, 1 client at a follower",
+    workload: "get",
+    ...one,
+    at: "follower",
+    flags: plain,
+    members: [3],
+    limit: "A message to the leader and back, and the round of heartbeats meanwhile.",
   },
   {
     name: "serializable get, 1000 clients",

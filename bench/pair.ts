@@ -79,16 +79,15 @@ async function measurePair(
     const name = `  ${program.name}, ${label(row.name, about.members)}`;
     try {
       execFileSync("sync"); // what the other one has left to the disk is not this one's
-      const window = await measureWindow(load, members, row);
-      samples.push({ ...what, ...window });
-      const stolen = `${(100 * window.stolenShare).toFixed(1)} % stolen`;
-      console.error(`${name}: ${brief(window.result)}, ${stolen}`);
+      const result = await measureWindow(load, members, row);
+      samples.push({ ...what, result });
+      console.error(`${name}: ${brief(result)}`);
     } catch (error) {
       samples.push({ ...what, failure: messageOf(error) });
       console.error(`${name}: FAILED: ${messageOf(error)}`);
     }
   }
-  return { samples, stolenShare: Math.max(...samples.map((s) => s.stolenShare ?? 0)) };
+  return { samples, stolenShare: Math.max(...samples.map((s) => s.result?.stolenShare ?? 0)) };
 }
 
 /**
@@ -138,4 +137,4 @@ export const messageOf = (error: unknown): string =>
 
 const brief = (r: Measurement): string =>
   `${r.rate.toFixed(r.rate < 100 ? 1 : 0)}/s, p50 ${r.p50Ms} ms, p99 ${r.p99Ms} ms, ` +
-  `${r.cpuMicrosPerOp?.toFixed(1)} us, ${r.errors} errors`;
+  `${r.cpuMicrosPerOp?.toFixed(1)} us, ${r.errors} errors, ${(100 * r.stolenShare).toFixed(1)} % stolen`;

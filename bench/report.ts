@@ -21,6 +21,8 @@ export interface Measurement {
   readonly wroteBytesPerOp?: number;
   readonly rssBytes?: number;
   readonly peakBytes?: number;
+  /** Part of all processors' time that the hypervisor gave to other machines in the window. */
+  readonly stolenShare: number;
 }
 
 export interface Sample {
@@ -31,8 +33,6 @@ export interface Sample {
   /** Of the row. */
   readonly name: string;
   readonly result?: Measurement;
-  /** Part of all processors' time that the hypervisor gave to other machines meanwhile. */
-  readonly stolenShare?: number;
   /** How many were measured to find one that was left alone. */
   readonly windows?: number;
   /** Why there is no result. */
@@ -131,7 +131,7 @@ function figures(samples: readonly Sample[]): Figures {
     ownCpu: of((m) => m.ownCpuMicrosPerOp ?? 0),
     wrote: of((m) => m.wroteBytesPerOp ?? 0),
     rssMiB: of((m) => (m.rssBytes ?? 0) / 2 ** 20),
-    stolen: mean(samples.flatMap((s) => s.stolenShare ?? [])),
+    stolen: of((m) => m.stolenShare),
     errors: results.reduce((sum, m) => sum + m.errors, 0),
   };
 }
@@ -196,10 +196,10 @@ export const rateText = (rate: number): string => rate.toFixed(rate < 20 ? 2 : r
 
 /** What the hypervisor took from the pairs kept: a rate under it is not the program's. */
 export function stolenText(run: Run): string {
-  const known = run.samples.filter((s) => s.stolenShare !== undefined);
+  const known = run.samples.filter((s) => s.result !== undefined);
   if (known.length === 0) return "";
   const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-  const shares = known.map((s) => s.stolenShare ?? 0);
+  const shares = known.map((s) => s.result?.stolenShare ?? 0);
   const again = known.filter((s) => (s.windows ?? 1) > 1).length;
   return (
     `Other machines had ${percent(mean(shares))} of the processors' time while it was measured, at most ` +

@@ -1,9 +1,7 @@
-// One workload on one cluster for some seconds, by the Go client of e2e/tools/bench, and what the
-// hypervisor took meanwhile.
+// One workload on one cluster for some seconds, by the Go client of e2e/tools/bench.
 
 import { spawnSync } from "node:child_process";
 import type { Member } from "../test/process/member.ts";
-import { watchProcessors } from "../test/run/processors.ts";
 import type { Row, Sizes } from "./matrix.ts";
 import type { Measurement } from "./report.ts";
 
@@ -15,12 +13,6 @@ export interface Load {
   readonly warmupSeconds: number;
 }
 
-export interface Window {
-  readonly result: Measurement;
-  /** Part of all processors' time that the hypervisor gave to other machines, filling and warming up included. */
-  readonly stolenShare: number;
-}
-
 /** Preparing a workload on a slow machine included, and what the longest of them allows itself. */
 const loadTimeoutMs = 300_000;
 
@@ -29,25 +21,25 @@ export async function measureWindow(
   { tool, sizes, seconds, warmupSeconds }: Load,
   members: readonly Member[],
   row: Row,
-): Promise<Window> {
-  const endpoints = await leaderFirst(members);
+): Promise<Measurement> {
+  const leaderFirst = await endpointsByRole(members);
+  const endpoints = row.at === "follower" ? leaderFirst.toReversed() : leaderFirst;
   const args = [
     ...["-endpoints", endpoints.join(","), "-workload", row.workload],
     ...["-pids", members.map((member) => member.pid).join(",")],
     ...["-clients", `${row.clients}`, "-conns", `${row.conns}`, ...row.flags(sizes)],
     ...["-duration", `${seconds}s`, "-warmup", `${warmupSeconds}s`],
   ];
-  const use = watchProcessors();
   const { status, stdout, stderr, error } = spawnSync(tool, args, {
     encoding: "utf8",
     timeout: loadTimeoutMs,
   });
   if (status !== 0) throw new Error(error?.message ?? stderr.trim());
-  return { result: JSON.parse(stdout) as Measurement, stolenShare: use().stolen };
+  return JSON.parse(stdout) as Measurement;
 }
 
 /** The members' endpoints, the leader's first. */
-async function leaderFirst(members: readonly Member[]): Promise<string[]> {
+async function endpointsByRole(members: readonly Member[]): Promise<string[]> {
   const leads = async (member: Member): Promise<boolean> => {
     using client = member.client();
     const status = await client.maintenance.status(member.endpoint);

@@ -24,6 +24,7 @@ const measured = (rate: number, cpu: number, over: Partial<Measurement> = {}): M
   p99Ms: 2,
   p999Ms: 3,
   cpuMicrosPerOp: cpu,
+  stolenShare: 0,
   ...over,
 });
 

@@ -38,6 +38,8 @@ type Result struct {
 	WroteBytes float64 `json:"wroteBytesPerOp,omitempty"`
 	RSSBytes   int64   `json:"rssBytes,omitempty"`  // of the servers, at the end of the window
 	PeakBytes  int64   `json:"peakBytes,omitempty"` // sum of their high-water marks
+	// StolenShare is the part of all processors' time that the hypervisor gave to other machines.
+	StolenShare float64 `json:"stolenShare"`
 	// Extra is what only this workload measures.
 	Extra map[string]float64 `json:"extra,omitempty"`
 }
@@ -260,6 +262,7 @@ func summarize(o options, load *load, workers []*worker, seconds float64, before
 		r.Ops = load.ops()
 	}
 	r.Rate = float64(r.Ops) / seconds
+	r.StolenShare = float64(after.stolen-before.stolen) / float64(max(1, after.ticks-before.ticks))
 	r.P50Ms, r.P99Ms = quantile(all, 0.5), quantile(all, 0.99)
 	r.P999Ms, r.MaxMs = quantile(all, 0.999), quantile(all, 1)
 	if r.Ops == 0 {

@@ -16,6 +16,8 @@ type usage struct {
 	own       time.Duration // of this process
 	rss, peak int64         // bytes
 	wrote     int64         // bytes sent towards the disk
+	// of all processors since boot, in ticks: passed, and given by the hypervisor to other machines
+	ticks, stolen int64
 }
 
 // clockTick is the kernel's USER_HZ, 100 on every Linux that Go runs on.
@@ -28,6 +30,7 @@ func usageOf(pids []int) usage {
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &own) == nil {
 		sum.own = time.Duration(own.Utime.Nano() + own.Stime.Nano())
 	}
+	sum.ticks, sum.stolen = processorTicks()
 	for _, pid := range pids {
 		u := usageOfOne(pid)
 		sum.cpu += u.cpu
@@ -36,6 +39,24 @@ func usageOf(pids []int) usage {
 		sum.wrote += u.wrote
 	}
 	return sum
+}
+
+// processorTicks reads the first line of /proc/stat (proc_stat(5)); zeros where there is none.
+func processorTicks() (all, stolen int64) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	// Guests' time, behind the eighth number, is in the user's already.
+	for i, f := range strings.Fields(line)[1:9] {
+		n, _ := strconv.ParseInt(f, 10, 64)
+		all += n
+		if i == 7 {
+			stolen = n
+		}
+	}
+	return all, stolen
 }
 
 // usageOfOne reads /proc/<pid>/{stat,status,io}; zero when there is no such process.
