@@ -14,6 +14,6 @@ if [ ! -x node_modules/.bin/node ] || [ package-lock.json -nt node_modules/.pack
 fi
 # The storage engine's library, which a bare Debian lacks.
 if ! ldconfig -p 2>/dev/null | grep -q 'libatomic\.so\.1' && [ "$(id -u)" = 0 ]; then
-  bash e2e/cluster/prepare.sh
+  bash e2e/cluster/prepare.sh libatomic1
 fi
 exec node_modules/.bin/node test/run/main.ts "$@"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# prepare.sh: installs the Debian packages that the test cluster and its images need. Does nothing
-# when they are there.
+# prepare.sh [PACKAGE...]: installs these Debian packages; without names those that the test cluster and
+# its images need. Does nothing when they are there.
 set -euo pipefail
 
-packages=(
+packages=("$@")
+[ $# -gt 0 ] || packages=(
   containerd runc containernetworking-plugins # what runs the pods
   iproute2 iptables nftables conntrack socat  # the nodes' network; socat is for port-forward
   buildah mmdebstrap                          # images, from a base made here

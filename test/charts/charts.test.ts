@@ -49,7 +49,7 @@ test("manifests/install.yaml is what the chart renders to", { skip }, async () =
   assert.equal(code, 0, text + errors);
 });
 
-test("a package of the chart holds what the link in the checkout leads to", { skip }, async () => {
+test("a package of the chart holds what the checkout has", { skip }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "quoin-charts-"));
   try {
     await helm("package", "charts/quoin", "--destination", folder);

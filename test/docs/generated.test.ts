@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readDefinitions, root, type Schema } from "./definitions.ts";
-import { generatedFiles } from "./generated.ts";
+import { chartFolder, generatedFiles } from "./generated.ts";
 
 for (const [path, text] of Object.entries(generatedFiles())) {
   test(`${path} is what the definitions say`, () => {
@@ -11,6 +11,14 @@ for (const [path, text] of Object.entries(generatedFiles())) {
     assert.ok(isCurrent, "out of date: npm run generate");
   });
 }
+
+test("the chart holds no definition that crds/ does not", () => {
+  const held = readdirSync(join(root, chartFolder)).map((file) => `${chartFolder}/${file}`);
+  assert.deepEqual(
+    held.filter((path) => !(path in generatedFiles())),
+    [],
+  );
+});
 
 test("apiPage() has every field of every definition", () => {
   const page = generatedFiles()["docs/api.md"] ?? "";

@@ -88,6 +88,12 @@ export async function buildTools(names: string[]): Promise<string[]> {
   return result.stdout.trim().split("\n");
 }
 
+/** Installs these packages of Debian's that are missing. Where that fails it says why. */
+export async function installPackages(names: string[]): Promise<void> {
+  const result = await execute(["bash", "e2e/cluster/prepare.sh", ...names], {}, true);
+  if (result.code !== 0) say(`without ${names.join(", ")} from Debian's packages`);
+}
+
 /** Whether PATH holds the program. */
 export function isInPath(program: string): boolean {
   return (process.env["PATH"] ?? "").split(delimiter).some((folder) => {

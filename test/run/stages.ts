@@ -3,7 +3,7 @@
 import { globSync } from "node:fs";
 import { join, relative } from "node:path";
 import { raiseCluster, razeCluster } from "./cluster.ts";
-import { buildTools, check, isInPath, root } from "./commands.ts";
+import { buildTools, check, installPackages, isInPath, root } from "./commands.ts";
 import { runEtcdSuite } from "./suite.ts";
 import type { Tally } from "./tally.ts";
 import { runTestFiles } from "./test-files.ts";
@@ -48,8 +48,11 @@ async function runSim(tally: Tally, signal: AbortSignal): Promise<void> {
   await runTestFiles(tally, "sim", files, { timeoutMs: 10 * minute, signal });
 }
 
-/** Stages that need programs built from Go; without Go each file is skipped. */
-function withTools(folder: string, tools: string[]): Stage["run"] {
+/**
+ * Stages that need programs built from Go; without Go each file is skipped. Debian's packages are
+ * installed where that can be; a test that misses one is skipped.
+ */
+function withTools(folder: string, tools: string[], packages: string[] = []): Stage["run"] {
   return async (tally, signal) => {
     const files = find(`test/${folder}/**/*.test.ts`);
     if (files.length === 0) return;
@@ -58,6 +61,7 @@ function withTools(folder: string, tools: string[]): Stage["run"] {
       return;
     }
     await buildTools(tools);
+    if (packages.length > 0) await installPackages(packages);
     await runTestFiles(tally, folder, absolute(files), { timeoutMs: 10 * minute, signal });
   };
 }
@@ -87,7 +91,10 @@ export const stages: Stage[] = [
   { name: "static", run: runStatic },
   { name: "unit", run: runUnit },
   { name: "sim", run: runSim },
-  { name: "compat", run: withTools("compat", ["etcd", "versitygw", "h2spec", "clientv3"]) },
+  {
+    name: "compat",
+    run: withTools("compat", ["etcd", "versitygw", "h2spec", "clientv3"], ["zsh", "fish"]),
+  },
   { name: "process", run: withTools("process", ["etcd", "porcupine"]) },
   { name: "suite", run: runEtcdSuite },
   { name: "charts", run: withTools("charts", ["helm", "promrules"]) },
