@@ -3,6 +3,7 @@
 import type { Client, WatchStream } from "../../src/client/index.ts";
 import type { WatchId } from "../../src/core/types.ts";
 import type { mvccpb, rpcpb } from "../../src/proto/index.ts";
+import { until } from "../until.ts";
 
 /** One stream's answers. Batches depend on timing; what each watch saw, and in which order, not. */
 class Stream {
@@ -16,7 +17,6 @@ class Stream {
   failure: unknown;
   /** Broken promises of the protocol, whatever the other server does. */
   readonly violations: string[] = [];
-  #wake: () => void = () => undefined;
 
   constructor(stream: WatchStream) {
     this.#stream = stream;
@@ -25,13 +25,9 @@ class Stream {
 
   async #receive(): Promise<void> {
     try {
-      for await (const response of this.#stream) {
-        this.#take(response);
-        this.#wake();
-      }
+      for await (const response of this.#stream) this.#take(response);
     } catch (error) {
       this.failure = error;
-      this.#wake();
     }
   }
 
@@ -86,8 +82,8 @@ class Stream {
     if (known && !gone) await this.until(() => this.canceled.length > before, "canceled");
   }
 
-  /** Waits until all watches of the stream have delivered everything up to `revision`. */
-  async sync(revision: number): Promise<void> {
+  /** Waits until all watches of the stream have delivered everything up to `revision`, or `orElse` holds. */
+  async sync(revision: number, orElse: () => boolean = () => false): Promise<void> {
     const alive = this.created.filter(
       (r) => !r.canceled && !this.canceled.some((c) => c.watchId === r.watchId),
     );
@@ -96,25 +92,16 @@ class Stream {
     const ask = setInterval(() => this.#stream.progress(), 20);
     this.#stream.progress();
     try {
-      await this.until(() => this.progressRevision >= revision, `progress to ${revision}`);
+      const isThere = (): boolean => this.progressRevision >= revision || orElse();
+      await this.until(isThere, `progress to ${revision}`);
     } finally {
       clearInterval(ask);
     }
   }
 
   async until(holds: () => boolean, what: string): Promise<void> {
-    const deadline = Date.now() + 60_000;
-    while (!holds()) {
-      if (this.failure !== undefined) throw this.failure;
-      if (Date.now() > deadline) throw new Error(`watch stream: no ${what} within a minute`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, 500);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+    await until(`the watch stream's ${what}`, () => holds() || this.failure !== undefined);
+    if (!holds()) throw this.failure;
   }
 
   close(): void {
@@ -141,7 +128,7 @@ export class Streams {
       stream.created.every(
         (r) => r.canceled || stream.canceled.some((c) => c.watchId === r.watchId),
       );
-    await Promise.race([stream.sync(revision), stream.until(compacted, "cancellation")]);
+    await stream.sync(revision, compacted);
     return stream.created;
   }
 
