@@ -7,7 +7,7 @@ import { on } from "node:events";
 import { existsSync, mkdirSync, readdirSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Client } from "../../../src/client/index.ts";
+import { TcpProxy } from "../../backup/tcp-proxy.ts";
 import { quoin } from "../../process/member.ts";
 import { makeSnapshot } from "../../storage/snapshot/made-snapshot.ts";
 import {
@@ -34,6 +34,9 @@ async function appears(dir: string, pattern: RegExp): Promise<string> {
   }
 }
 
+/** So many that a restore is under way for longer than anybody needs to notice it. */
+const manyKeys = 400_000;
+
 async function madeFile(dir: string, keys = 100_000): Promise<string> {
   const file = join(dir, "made.db");
   await makeSnapshot(file, { keys, valueBytes: 200 });
@@ -42,15 +45,16 @@ async function madeFile(dir: string, keys = 100_000): Promise<string> {
 
 test("a restore that was killed is done anew by the same command", async (t) => {
   const dir = scratch(t);
-  const file = await madeFile(dir);
+  const file = await madeFile(dir, manyKeys);
   const data = join(dir, "data");
   mkdirSync(data);
   const wal = join(dir, "wal");
   const args = ["snapshot", "restore", file, `--data-dir=${data}`, `--wal-dir=${wal}`];
   const child = start("quoin", "etcdutl", args);
+  const over = ended(child);
   await appears(data, /^member\.restoring\./);
   child.kill("SIGKILL");
-  await ended(child);
+  await over;
   assert.match(readdirSync(data).join(), /^member\.restoring\.[0-9a-f]{8}$/);
   // Of a run that was killed a little later.
   mkdirSync(`${wal}.restoring.0123abcd`);
@@ -79,11 +83,12 @@ test("a restore killed between its two renames says what to remove", async (t) =
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   test(`a restore stopped by ${signal} leaves nothing`, async (t) => {
     const dir = scratch(t);
-    const file = await madeFile(dir);
+    const file = await madeFile(dir, manyKeys);
     const data = join(dir, "new");
     const inner = join(data, "data");
     mkdirSync(data);
     const child = start("quoin", "etcdutl", ["snapshot", "restore", file, `--data-dir=${inner}`]);
+    const over = ended(child);
     let stderr = "";
     child.stderr.on("data", (bytes) => {
       stderr += bytes;
@@ -91,7 +96,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     await appears(data, /^data$/);
     await appears(inner, /^member\.restoring\./);
     child.kill(signal);
-    await ended(child);
+    await over;
     assert.equal(child.exitCode, 5, stderr);
     assert.equal(stderr, `Error: stopped by ${signal}. Nothing was left behind\n`);
     assert.deepEqual(readdirSync(data), []);
@@ -147,10 +152,15 @@ test("a save that is killed, stopped or out of space leaves no snapshot that is 
   }
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     writeFileSync(file, "the one before");
-    const child = start("quoin", "etcdctl", save);
+    // Its end never comes, so that the signal finds it under way.
+    await using proxy = await TcpProxy.start(member.endpoint);
+    proxy.holdAfterDown(1 << 20);
+    const endless = ["snapshot", "save", file, `--endpoints=${proxy.endpoint}`];
+    const child = start("quoin", "etcdctl", endless);
+    const over = ended(child);
     await appears(saved, /\.part$/);
     child.kill(signal);
-    await ended(child);
+    await over;
     const left = signal === "SIGKILL" ? ["s.db", "s.db.part"] : ["s.db"];
     assert.deepEqual(readdirSync(saved), left, signal);
   }
@@ -166,8 +176,9 @@ test("a snapshot saved while writes go on is one moment of them", async (t) => {
   await run("quoin", "etcdutl", "snapshot", "restore", source, ...restoreFlags(member));
   member.start();
   await member.ready();
-  using client = new Client({ endpoints: [member.endpoint] });
+  using client = member.client();
   const stop = new AbortController();
+  await client.kv.put("/made/first", "written");
   const writing = Array.from({ length: 4 }, async (_, i) => {
     for (let n = 0; !stop.signal.aborted; n++) {
       await client.kv.put(`/made/${n % 500}/${i}`, `written ${n}`);
@@ -183,7 +194,7 @@ test("a snapshot saved while writes go on is one moment of them", async (t) => {
   await run("quoin", "etcdutl", "snapshot", "restore", file, ...restoreFlags(restored));
   restored.start();
   await restored.ready();
-  using other = new Client({ endpoints: [restored.endpoint] });
+  using other = restored.client();
   const { header, hash } = await other.maintenance.hashKv(restored.endpoint);
   const revision = header?.revision as number;
   assert.ok(revision > 20_001, "some writes came before the snapshot");
