@@ -1,9 +1,20 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../../free-ports.ts";
 import { Hopeless, NotYet, until } from "../../until.ts";
+
+/** Etcdctl's own 2 and 5 s are for a machine that has nothing else to do. */
+export const patience = ["--dial-timeout=30s", "--command-timeout=60s"];
 
 /** Folder of the real etcd, etcdctl and etcdutl (e2e/tools/build.sh), if they have been built. */
 export function findEtcdTools(): string | undefined {
@@ -57,24 +68,24 @@ export async function startEtcd(
     `--initial-cluster=m1=${peerUrl}`,
     ...(options.flags ?? []),
   ];
+  // Into a file: nobody would read a pipe while a tool runs, and a full one holds etcd up.
+  const logFile = `${dataDir}.log`;
+  const log = openSync(logFile, "a");
   const child = spawn(options.program ?? join(findEtcdTools() as string, "etcd"), args, {
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "ignore", log],
   });
-  let log = "";
-  child.stderr?.on("data", (chunk: Buffer) => {
-    log += chunk.toString();
-  });
+  closeSync(log);
   const stop = (): Promise<void> => end(child);
   t.after(stop);
   await until("etcd to become ready", async () => {
     if (await isHealthy(endpoint)) return true;
     const Why = child.exitCode === null ? NotYet : Hopeless;
-    throw new Why(`etcd says:\n${log.slice(-3000)}`);
+    throw new Why(`etcd says:\n${readFileSync(logFile, "utf8").slice(-3000)}`);
   });
   return {
     endpoint,
     peerUrl,
-    ctl: (...a) => tool("etcdctl", ["--endpoints", endpoint, ...a]),
+    ctl: (...a) => tool("etcdctl", ["--endpoints", endpoint, ...patience, ...a]),
     stop,
   };
 }
