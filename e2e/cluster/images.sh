@@ -133,6 +133,9 @@ build() {
 
 case ${1:-} in
   pause) make_once "$pause_program.tar" make_pause ;;
-  build) build "${2:-quoin:dev}" ;;
+  build)
+    bash "$cluster_dir/prepare.sh" # npm test builds before up.sh has run
+    build "${2:-quoin:dev}"
+    ;;
   *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
 esac
