@@ -10,7 +10,7 @@ import { Client, type ClientOptions, isEtcdError, methods } from "../../../src/c
 import { freePorts } from "../../free-ports.ts";
 import { createMembers, etcd, Member, type Program, quoin } from "../../process/member.ts";
 import { until } from "../../until.ts";
-import { tool } from "../storage/real-etcd.ts";
+import { patience, tool } from "../storage/real-etcd.ts";
 import { etcdutl } from "./restore.ts";
 
 const real = etcd();
@@ -32,7 +32,7 @@ async function using<T>(
   options: Partial<ClientOptions>,
   f: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = new Client({ endpoints: [member.endpoint], requestTimeoutMs: 10_000, ...options });
+  const client = new Client({ endpoints: [member.endpoint], requestTimeoutMs: 60_000, ...options });
   try {
     return await f(client);
   } finally {
@@ -85,6 +85,9 @@ const servesRoot = (member: Member) =>
     }),
   );
 
+/** No election because a process or its disk was held up for a second: writes would end with it. */
+const calm = ["--heartbeat-interval=200", "--election-timeout=5000"];
+
 async function mixed(folder: string, flags: readonly string[]): Promise<Member[]> {
   const ports = await freePorts(6);
   const names = ["e1", "e2", "q"];
@@ -98,7 +101,7 @@ async function mixed(folder: string, flags: readonly string[]): Promise<Member[]
         clientPort: ports[3 + i] as number,
         peerPort: ports[i] as number,
         initialCluster,
-        flags,
+        flags: [...calm, ...flags],
       }),
   );
   for (const m of members) m.start();
@@ -146,6 +149,7 @@ test("users and simple tokens are the same on members of both kinds", { skip }, 
       // Each kind comes back from the other's snapshot.
       await using(e1, { user: root }, async (c) => {
         await q.stop();
+        await servesRoot(e1);
         for (let i = 0; i < 130; i++) await c.kv.put(`k${i}`, "x");
       });
       q.start();
@@ -153,6 +157,7 @@ test("users and simple tokens are the same on members of both kinds", { skip }, 
       await checkAccess(q);
       assert.match(q.logTail(1000), /received and saved database snapshot/);
       await e2.stop();
+      await servesRoot(q);
       await using(q, { user: root }, async (c) => {
         await c.auth.userDelete("v");
         for (let i = 0; i < 130; i++) await c.kv.put(`k${i}`, "y");
@@ -245,6 +250,7 @@ for (const [from, to] of [
         const before = await authView(source);
         tool("etcdctl", [
           `--endpoints=${source.endpoint}`,
+          ...patience,
           `--user=${root.name}:${root.password}`,
           "snapshot",
           "save",
