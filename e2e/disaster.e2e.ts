@@ -95,16 +95,17 @@ function asManifest({ apiVersion, kind, metadata, spec: asked }: KubeObject): st
   return JSON.stringify({ apiVersion, kind, metadata: kept, spec: asked });
 }
 
-/** Every pod and every volume of the cluster at once, hard. */
+/**
+ * Every member and every volume at once, hard. The pods last: one made anew while its volume is not yet being
+ * deleted would hold it for good.
+ */
 async function destroyAll(cluster: TestCluster): Promise<void> {
   const pids = (await cluster.pods()).map((pod) => processOf(pod, ["quoin", "server"]));
   const uids = new Set((await cluster.volumes()).map((volume) => volume.metadata.uid));
   const label = ["-l", `quoin.dev/cluster=${cluster.name}`];
-  await Promise.all([
-    cluster.kubectl("delete", "pvc", ...label, "--wait=false"),
-    cluster.kubectl("delete", "pod", ...label, "--force", "--grace-period=0"),
-    ...pids.map(killProcess),
-  ]);
+  await Promise.all(pids.map(killProcess));
+  await cluster.kubectl("delete", "pvc", ...label, "--wait=false");
+  await cluster.kubectl("delete", "pod", ...label, "--force", "--grace-period=0");
   await until("every volume to be gone", async () =>
     (await cluster.volumes()).every((volume) => !uids.has(volume.metadata.uid)),
   );
@@ -339,7 +340,7 @@ async function killJobs(proxy: TcpProxy, uri: string, sizeBytes: number): Promis
   });
   let seen = 0;
   const running = (): Promise<RunningJob> =>
-    until("the restore to download", () => runningJob(proxy.downBytes > seen), 120);
+    until("the restore to download", () => runningJob(proxy.downBytes > seen), 240);
   const harms = [
     ({ pid }: RunningJob) => killProcess(pid),
     ({ pod }: RunningJob) => shop.kubectl("delete", "pod", pod.metadata.name, "--wait=false"),

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { resources } from "../../src/operator/runtime/index.ts";
 import type { KubeObject, Pod } from "../../src/operator/types/index.ts";
-import { until } from "../../test/until.ts";
+import { NotYet, until } from "../../test/until.ts";
 import { root } from "./commands.ts";
 import { api, image, kubectl } from "./environment.ts";
 import { killProcess, processOf } from "./processes.ts";
@@ -35,18 +35,29 @@ async function explain(error: Error): Promise<never> {
   throw error;
 }
 
-/** Name of the pod that holds the Lease and runs. */
+/** Name of the pod that holds the Lease and is there. */
 export async function leadingOperator(): Promise<string> {
-  const name = (await leaseHolder()).split("_")[0] ?? "";
-  await api.get<Pod>(resources.pods, namespace, name);
-  return name;
+  return (await podOf(await leaseHolder())).metadata.name;
 }
 
-/** kill -9 for the operator that leads; returns who held the Lease. */
-export async function killLeadingOperator(): Promise<string> {
-  const pod = await api.get<Pod>(resources.pods, namespace, await leadingOperator());
-  await killProcess(processOf(pod, ["quoin", "operator"]));
-  return leaseHolder();
+/** Rejects where nobody holds the Lease, or a pod that is gone. */
+async function podOf(holder: string): Promise<Pod> {
+  if (holder === "") throw new NotYet("nobody holds the Lease");
+  return await api.get<Pod>(resources.pods, namespace, holder.split("_")[0] ?? "");
+}
+
+/** Holders of the Lease that were killed: it names them until it runs out. */
+const killed = new Set<string>();
+
+/** kill -9 for the operator that leads, once one that lives does; returns who held the Lease. */
+export function killLeadingOperator(): Promise<string> {
+  return until("an operator that leads to be killed", async () => {
+    const holder = await leaseHolder();
+    if (killed.has(holder)) throw new NotYet(`the Lease still names ${holder}, who was killed`);
+    await killProcess(processOf(await podOf(holder), ["quoin", "operator"]));
+    killed.add(holder);
+    return holder;
+  });
 }
 
 /** Identity in the Lease; differs for every process. */

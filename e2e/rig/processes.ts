@@ -32,7 +32,11 @@ export const freeze = (pid: number): void => void process.kill(pid, "SIGSTOP");
 
 /** kill -9; returns once it is dead, whoever killed it. */
 export async function killProcess(pid: number): Promise<void> {
-  if (!isDead(pid)) process.kill(pid, "SIGKILL");
+  try {
+    if (!isDead(pid)) process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself just now.
+  }
   await until(`process ${pid} to die`, () => isDead(pid), 10);
 }
 
