@@ -45,7 +45,9 @@ async function fill(count: number, bytes: number): Promise<void> {
   using client = new Client(await cluster.access());
   for (let i = 0; i < count; i += 50) {
     const some = Array.from({ length: Math.min(50, count - i) }, (_, k) => `fill-${i + k}`);
-    await Promise.all(some.map((key) => client.kv.put(Buffer.from(key), randomBytes(bytes))));
+    const put = (key: string) =>
+      until("a write", () => client.kv.put(Buffer.from(key), randomBytes(bytes)));
+    await Promise.all(some.map(put));
   }
 }
 
@@ -127,7 +129,7 @@ test(
       rpoSeconds: 3600,
     });
     await backups.readiness("ticking", "False NeverBackedUp");
-    const tick = await until("a tick", async () => (await backups.of("ticking"))[0], 90);
+    const tick = await until("a tick", async () => (await backups.of("ticking"))[0], 150);
     await backups.kubectl(
       ...["patch", "etcdbackupschedule", "ticking", "--type=merge", "-p"],
       JSON.stringify({ spec: { suspend: true } }),
@@ -229,10 +231,11 @@ test(
 test(
   "a Job killed in mid-upload leaves nothing half, and its next attempt succeeds",
   on(cluster, async () => {
-    const proxy = await s3.slow(1_000_000);
+    // Slow enough that the pod is told to run, and killed, long before all of it is through.
+    const proxy = await s3.slow(200_000);
     await backups.begin("killed", { destination: s3.destination(bucket, "kill", proxy.endpoint) });
     const pod = await backups.pod("killed", "Running");
-    await until("the upload to be under way", () => proxy.upBytes > 1_000_000);
+    await until("the upload to be under way", () => proxy.upBytes > 500_000);
     assert.deepEqual(await artifacts("kill/"), []);
     await killProcess(processOf(pod, ["quoin", "backup"]));
     proxy.slowUploads(Number.POSITIVE_INFINITY);

@@ -241,8 +241,10 @@ test(
       }
       const started = performance.now();
       const uids = members.map((it) => it.metadata.uid);
-      await until("the old pods to end", async () =>
-        (await cluster.pods()).every((it) => !uids.includes(it.metadata.uid)),
+      await until(
+        "the old pods to end",
+        async () => (await cluster.pods()).every((it) => !uids.includes(it.metadata.uid)),
+        180,
       );
       t.diagnostic(`${node} powered on: its old pods gone after ${secondsSince(started)}`);
       await cluster.settled(5);

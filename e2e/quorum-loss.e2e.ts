@@ -37,13 +37,15 @@ async function destroy(pods: readonly Pod[]): Promise<void> {
   );
 }
 
-/** When status tells of an incident in which these members are destroyed. */
-const incidentWith = (destroyed: number): Promise<EtcdCluster> =>
+/** When status tells of an incident in which two members are destroyed, and this of the third. */
+const incidentWith = (survivor: string): Promise<EtcdCluster> =>
   cluster.statusShows(
-    `an incident with ${destroyed} destroyed members`,
-    ({ incident, conditions }) =>
-      incident?.members.filter((m) => m.state === "Destroyed").length === destroyed &&
-      conditions?.some((it) => it.reason === "QuorumLost" && it.type === "Degraded") === true,
+    `an incident with two members destroyed and one ${survivor}`,
+    ({ incident, conditions = [] }) => {
+      const count = (state: string) => incident?.members.filter((m) => m.state === state).length;
+      const isTold = conditions.some((it) => it.reason === "QuorumLost" && it.type === "Degraded");
+      return count("Destroyed") === 2 && count(survivor) === 1 && isTold;
+    },
   );
 
 /** What status says a person has to type, typed. */
@@ -79,7 +81,7 @@ test(
     await destroy(pods.filter((pod) => pod !== survivor));
     t.diagnostic(await writers.stop());
 
-    const lost = await incidentWith(2);
+    const lost = await incidentWith("Answering");
     t.diagnostic(`destroyed to the incident in status: ${secondsSince(started)}`);
     const { incident } = lost.status ?? {};
     assert.ok(incident);
@@ -149,7 +151,7 @@ test(
       '[{"op":"remove","path":"/spec/paused"}]',
     );
 
-    const lost = await incidentWith(2);
+    const lost = await incidentWith("Stopped");
     const state = lost.status?.incident?.members.find((m) => m.name === memberOf(survivor))?.state;
     assert.equal(state, "Stopped");
     const claims = (await cluster.volumes()).map((volume) => volume.metadata.uid);

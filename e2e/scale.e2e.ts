@@ -85,7 +85,10 @@ test(
       kind: "PersistentVolume",
       plural: "persistentvolumes",
     };
-    assert.equal((await api.list(persistent)).items.filter(isOurs).length, 3);
+    // Those of members that were removed may still be on their way out.
+    await until("the disks of three members", async () => {
+      return (await api.list(persistent)).items.filter(isOurs).length === 3;
+    });
     await cluster.delete();
     await cluster.gone(
       resources.statefulSets,

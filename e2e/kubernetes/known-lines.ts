@@ -43,6 +43,11 @@ const known: readonly KnownLine[] = [
     reason: "the same two, as the etcd client tells them",
   },
   {
+    text: /^E controller\.go: "Failed to update lease" .*Operation cannot be fulfilled on leases/,
+    reason:
+      "the answer to a renewal was lost with a killed member: the next try meets what the first has written",
+  },
+  {
     text: /^W etcd-client: retrying of unary invoker failed .*(code = (DeadlineExceeded|Canceled) desc|context (deadline exceeded|canceled))/,
     reason: "a request's own deadline passed while a leader was missing",
   },

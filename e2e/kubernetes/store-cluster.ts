@@ -145,7 +145,7 @@ export class StoreCluster {
 
   #ask(member: number, ...args: string[]): Promise<string> {
     const url = this.#urls[member - 1] ?? "";
-    return this.#run("store.sh", "ctl", "--endpoints", url, "--command-timeout=3s", ...args);
+    return this.#run("store.sh", "ctl", "--endpoints", url, "--command-timeout=10s", ...args);
   }
 
   #run(script: string, ...args: string[]): Promise<string> {

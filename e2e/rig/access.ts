@@ -11,7 +11,10 @@ import { execute } from "./commands.ts";
 import { api } from "./environment.ts";
 
 /** Options of a Client; with `tls` where the cluster has it. */
-export type Access = Pick<ClientOptions, "endpoints" | "tls">;
+export type Access = Pick<ClientOptions, "endpoints" | "tls" | "requestTimeoutMs">;
+
+/** For requests that are to be answered, however busy the machine is; the default of clients is 5 s. */
+const answerMs = 60_000;
 
 export const hasTls = (cluster: EtcdCluster): boolean =>
   (cluster.status?.tls?.client ?? "Disabled") !== "Disabled";
@@ -32,12 +35,14 @@ export async function accessTo(
   address: string,
   serverName: string,
 ): Promise<Access> {
-  if (!hasTls(cluster)) return { endpoints: [`http://${address}:2379`] };
+  const requestTimeoutMs = answerMs;
+  if (!hasTls(cluster)) return { endpoints: [`http://${address}:2379`], requestTimeoutMs };
   const { name, namespace = "" } = cluster.metadata;
   const field = async (key: string): Promise<Buffer> =>
     Buffer.from(await secretField(namespace, `${name}-client`, key));
   const [ca, cert, key] = [await field("ca.crt"), await field("tls.crt"), await field("tls.key")];
-  return { endpoints: [`https://${address}:2379`], tls: { ca, cert, key, serverName } };
+  const tls = { ca, cert, key, serverName };
+  return { endpoints: [`https://${address}:2379`], tls, requestTimeoutMs };
 }
 
 /**
@@ -46,7 +51,10 @@ export async function accessTo(
  */
 export async function etcdctl(access: Access, args: readonly string[]): Promise<string> {
   const [endpoint = ""] = access.endpoints;
-  if (access.tls === undefined) return execute(["etcdctl", "--endpoints", endpoint, ...args]);
+  const patient = `--command-timeout=${answerMs}ms`;
+  if (access.tls === undefined) {
+    return execute(["etcdctl", patient, `--endpoints=${endpoint}`, ...args]);
+  }
   const folder = await mkdtemp(join(tmpdir(), "quoin-e2e-tls-"));
   await using tunnel = await Tunnel.open(new URL(endpoint).hostname);
   try {
@@ -57,7 +65,7 @@ export async function etcdctl(access: Access, args: readonly string[]): Promise<
       await writeFile(file, content ?? "", { mode: 0o600 });
       flags.push(`--${flag}=${file}`);
     }
-    return await execute(["etcdctl", `--endpoints=${tunnel.url}`, ...flags, ...args]);
+    return await execute(["etcdctl", patient, `--endpoints=${tunnel.url}`, ...flags, ...args]);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -180,9 +180,12 @@ export class TestCluster {
   }
 
   /** The highest term a member tells of; it rises with every election. */
-  async term(): Promise<number> {
-    const statuses = await Promise.all((await this.pods()).map((pod) => this.#memberStatus(pod)));
-    return Math.max(...statuses.map((status) => status?.raftTerm ?? 0));
+  term(): Promise<number> {
+    return until(`${this.name}: a term`, async () => {
+      const statuses = await Promise.all((await this.pods()).map((pod) => this.#memberStatus(pod)));
+      const term = Math.max(...statuses.map((status) => status?.raftTerm ?? 0));
+      return term > 0 && term;
+    });
   }
 
   /** The value of a key in this member's own copy, without asking the others. */
@@ -225,7 +228,7 @@ export class TestCluster {
   async #memberStatus(pod: Pod): Promise<rpcpb.StatusResponse | undefined> {
     try {
       const access = await this.accessToPod(pod);
-      using client = new Client({ ...access, requestTimeoutMs: 1000 });
+      using client = new Client({ ...access, requestTimeoutMs: 3000 });
       return await client.maintenance.status(access.endpoints[0] ?? "");
     } catch {
       return undefined;

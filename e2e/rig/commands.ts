@@ -17,8 +17,8 @@ export class CommandFailed extends Error {
   }
 }
 
-/** Beyond what a command allows itself. */
-const commandMs = 330_000;
+/** Beyond what a command allows itself, and what raising a cluster takes on a busy machine. */
+const commandMs = 600_000;
 
 /** Runs a program from PATH and returns what it printed; `env` is added to ours. Throws CommandFailed. */
 export function execute(

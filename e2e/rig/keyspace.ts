@@ -24,7 +24,10 @@ export async function fill(
   });
   const write = async (batch: number, round: number): Promise<void> => {
     const success = Array.from({ length: perTxn }, (_, k) => put(batch * perTxn + k, round));
-    await client.kv.txn({ success } as never, { timeoutMs: 20_000 });
+    // So much at once may cost a busy machine an election, and with it the answer.
+    await until("a batch to be written", () =>
+      client.kv.txn({ success } as never, { timeoutMs: 20_000 }),
+    );
   };
   const workers = Array.from({ length: 8 }, async () => {
     for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
@@ -33,7 +36,7 @@ export async function fill(
   });
   await Promise.all(workers);
   await write(0, 2); // Versions above 1,
-  await client.kv.delete("key-000001"); // and a tombstone.
+  await until("a key to be deleted", () => client.kv.delete("key-000001")); // and a tombstone.
 }
 
 /** All there is to know of every key and lease. */
@@ -43,7 +46,7 @@ export async function contents(
   const keys = new Map<string, string>();
   let from = "";
   for (;;) {
-    const options = { fromKey: true, limit: 10_000, timeoutMs: 30_000 };
+    const options = { fromKey: true, limit: 10_000 };
     const { kvs, more } = await client.kv.get(from, options);
     for (const kv of kvs) {
       const { createRevision, modRevision, version, lease } = kv;

@@ -68,7 +68,7 @@ export class Writers implements AsyncDisposable {
    */
   async assertWholeUpToItsEnd(): Promise<{ kept: number; givenUp: number; revision: number }> {
     using client = new Client(this.#access);
-    const { kvs } = await client.kv.get(this.#prefix, { prefix: true, timeoutMs: 20_000 });
+    const { kvs } = await client.kv.get(this.#prefix, { prefix: true });
     const found = new Map(kvs.map((kv) => [Buffer.from(kv.key).toString(), kv]));
     const revision = Math.max(0, ...kvs.map((kv) => kv.modRevision));
     const due = this.#acknowledged.filter((it) => it.revision <= revision);
@@ -84,7 +84,7 @@ export class Writers implements AsyncDisposable {
   async assertNothingLost(): Promise<void> {
     assert.ok(this.#acknowledged.length > 0, "nothing was acknowledged");
     using client = new Client(this.#access);
-    const { kvs } = await client.kv.get(this.#prefix, { prefix: true, timeoutMs: 20_000 });
+    const { kvs } = await client.kv.get(this.#prefix, { prefix: true });
     const found = new Map(kvs.map((kv) => [Buffer.from(kv.key).toString(), kv]));
     const lost = this.#acknowledged.filter(({ key, revision }) => {
       const kv = found.get(key);
