@@ -51,6 +51,6 @@ start_dns() {
 }
 
 apiserver_is_ready() {
-  [ "$(curl -sf --cacert "$pki/ca.crt" --cert "$pki/admin.crt" --key "$pki/admin.key" \
+  [ "$(curl -sf --max-time 10 --cacert "$pki/ca.crt" --cert "$pki/admin.crt" --key "$pki/admin.key" \
     "https://$(node_ip 1):6443/readyz")" = ok ]
 }

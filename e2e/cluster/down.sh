@@ -21,7 +21,7 @@ kill_all() {
     bash "$cluster_dir/node.sh" off "${node%.init}" &
   done
   wait
-  for _ in $(seq 100); do
+  for _ in $(seq 600); do
     left=$(processes)
     [ -n "$left" ] || return 0
     kill -9 $left 2>/dev/null
@@ -33,7 +33,7 @@ kill_all() {
 
 remove_cgroups() {
   local hierarchy left
-  for _ in $(seq 50); do
+  for _ in $(seq 300); do
     left=
     for hierarchy in $(cgroup_roots); do
       [ -d "$hierarchy/$cgroup" ] || continue

@@ -27,7 +27,7 @@ boot() {
   ) >>"$state/log/$node.init.log" 2>&1 </dev/null &
   starter=$!
   process_mark $starter >"$state/pids/$node.starter"
-  wait_until 20 "node$node's init" "$node.starter" test -e "$disk/ready"
+  wait_until 120 "node$node's init" "$node.starter" test -e "$disk/ready"
   init=$(tr -d ' ' <"/proc/$starter/task/$starter/children")
   process_mark "$init" >"$state/pids/$node.init"
   connect "$init"
@@ -60,7 +60,7 @@ runtime() {
   write_cni_config "$node"
   write_containerd_config "$node"
   start_daemon "$node" containerd containerd -c "$state/cfg/containerd$node.toml"
-  wait_until 30 "containerd on node$node" "$node.containerd" \
+  wait_until 120 "containerd on node$node" "$node.containerd" \
     in_node "$node" ctr version
   if [ ! -e "$state/nodes/$node/images-loaded" ]; then
     load "$pause_program.tar" ${IMAGES:-}
@@ -93,7 +93,7 @@ off() {
   for file in "$state/pids/$node."*; do
     [ -e "$file" ] || continue
     mark=$(cat "$file")
-    for _ in $(seq 400); do process_lives "$mark" && sleep 0.05 || break; done
+    for _ in $(seq 1200); do process_lives "$mark" && sleep 0.05 || break; done
     rm -f "$file"
   done
   ip link del "$(link_of "$node")" 2>/dev/null || true

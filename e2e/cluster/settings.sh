@@ -124,7 +124,8 @@ start_daemon() {
 }
 
 # wait_until SECONDS WHAT DAEMON COMMAND...: until the command succeeds. Gives up early when the
-# daemon (as N.NAME) has died, and shows the end of its log.
+# daemon (as N.NAME) has died, and shows the end of its log; so the seconds are for one that hangs, and
+# generous: a busy machine takes many times as long as an idle one.
 wait_until() {
   local seconds=$1 what=$2 daemon=$3 deadline
   shift 3

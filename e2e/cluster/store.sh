@@ -21,7 +21,7 @@ create() {
   local member
   for member in $(seq "$STORE_MEMBERS"); do start "$member"; done
   for member in $(seq "$STORE_MEMBERS"); do
-    wait_until 60 "member $member of the store" "1.store$member" \
+    wait_until 180 "member $member of the store" "1.store$member" \
       ctl --endpoints "$(client_url "$member")" endpoint health
   done
 }

@@ -77,16 +77,16 @@ node_is_ready() {
 wait_for_nodes() {
   local node
   for node in $(seq "$NODES"); do
-    wait_until 60 "node$node" "$node.kubelet" node_is_ready "$node"
+    wait_until 180 "node$node" "$node.kubelet" node_is_ready "$node"
   done
   say "$NODES node(s) Ready"
   for node in $(seq "$NODES"); do
-    wait_until 30 "kube-proxy" "$node.kube-proxy" in_node "$node" curl -fs http://127.0.0.1:10256/healthz
+    wait_until 120 "kube-proxy" "$node.kube-proxy" in_node "$node" curl -fs http://127.0.0.1:10256/healthz
   done
-  wait_until 30 "service accounts" 1.kube-controller-manager kubectl get serviceaccount default
-  wait_until 30 "DNS" 1.coredns in_node 1 curl -fs http://127.0.0.1:8182/ready
-  wait_until 30 "addresses of Services" 1.kube-proxy \
-    curl -fs --cacert "$pki/ca.crt" "https://$service_api_ip/version"
+  wait_until 120 "service accounts" 1.kube-controller-manager kubectl get serviceaccount default
+  wait_until 120 "DNS" 1.coredns in_node 1 curl -fs http://127.0.0.1:8182/ready
+  wait_until 120 "addresses of Services" 1.kube-proxy \
+    curl -fs --max-time 10 --cacert "$pki/ca.crt" "https://$service_api_ip/version"
 }
 
 deal_with_predecessor
@@ -122,7 +122,7 @@ bash "$cluster_dir/store.sh" create
 start_apiserver
 for_each_node runtime
 say "containerd runs, images are imported"
-wait_until 60 "the API" 1.kube-apiserver apiserver_is_ready
+wait_until 180 "the API" 1.kube-apiserver apiserver_is_ready
 say "the API answers"
 start_controllers
 start_scheduler
