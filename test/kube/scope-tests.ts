@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { createClock } from "../../src/io/index.ts";
-import { resources } from "../../src/operator/runtime/index.ts";
+import { isNotFound, resources } from "../../src/operator/runtime/index.ts";
 import type { EtcdCluster } from "../../src/operator/types/index.ts";
 import { until } from "../until.ts";
 import { scopedToken } from "./api-server.ts";
-import { api, applyObject, condition, make, skip, startOperator } from "./environment.ts";
+import { api, applyObject, condition, make, server, skip, startOperator } from "./environment.ts";
 
 const group = "rbac.authorization.k8s.io";
 const account = { kind: "ServiceAccount", name: "quoin-operator", namespace: "scoped" };
@@ -33,6 +33,13 @@ async function grantScope(namespaces: readonly string[]): Promise<void> {
     { ...lease, verbs: ["create"] },
     { ...lease, resourceNames: ["quoin-operator"], verbs: ["get", "update"] },
   ]);
+  // Whoever decides what is allowed hears of Roles a moment after they are stored.
+  const own = server.api(scopedToken);
+  for (const namespace of namespaces) {
+    await until(`the Role in ${namespace}`, () => own.list(resources.etcdClusters, { namespace }));
+  }
+  const readLease = () => own.get(resources.leases, "scoped", "quoin-operator");
+  await until("the Role for the Lease", () => readLease().then(() => true, isNotFound));
 }
 
 const read = (namespace: string): Promise<EtcdCluster> =>

@@ -157,11 +157,12 @@ export class Member implements AsyncDisposable {
     return this.#exit;
   }
 
-  /** A client of this member alone. */
+  /** A client of this member alone; patient, for machines with other work. */
   client(options: { readonly tls?: TlsOptions; readonly dialTimeoutMs?: number } = {}): Client {
     const tls = options.tls ?? this.#options.tls;
     return new Client({
       endpoints: [this.endpoint],
+      requestTimeoutMs: 60_000,
       ...options,
       ...(tls === undefined ? {} : { tls }),
     });

@@ -7,8 +7,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Client } from "../../src/client/index.ts";
+import type { Client } from "../../src/client/index.ts";
 import { freePorts } from "../free-ports.ts";
+import { until } from "../until.ts";
 import { etcd, Member, quoin } from "./member.ts";
 
 const real = etcd();
@@ -78,7 +79,7 @@ async function startAll(folder: string): Promise<[Member, Member, Member]> {
 }
 
 async function using<T>(member: Member, f: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ endpoints: [member.endpoint] });
+  const client = member.client();
   try {
     return await f(client);
   } finally {
@@ -88,7 +89,10 @@ async function using<T>(member: Member, f: (client: Client) => Promise<T>): Prom
 
 const write = (member: Member, prefix: string, count: number): Promise<void> =>
   using(member, async (client) => {
-    for (let i = 0; i < count; i++) await client.kv.put(`${prefix}/${i}`, `value ${i}`);
+    for (let i = 0; i < count; i++) {
+      // The first may be lost with the leader that has just left.
+      await until("a write", () => client.kv.put(`${prefix}/${i}`, `value ${i}`));
+    }
   });
 
 async function writeAtEach(members: readonly Member[], prefix: string, count: number) {
