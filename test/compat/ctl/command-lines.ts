@@ -64,12 +64,12 @@ const timeless = (text: string): string =>
 
 /**
  * The words in the order of the alphabet: members are listed by their ids. Leases of 500 and 600
- * seconds run.
+ * seconds run, for a minute and more where tools start slowly.
  */
 const withoutIds = (text: string): string =>
   text
     .replace(/\b([0-9a-f]{13,16}|\d{15,20})\b/g, "ID")
-    .replace(/(?<!\d)(49\d|500|59\d|600)(?!\d)/g, "TTL")
+    .replace(/(?<!\d)([45]\d\d|600)(?!\d)/g, "TTL")
     .split(/[\s,{}[\]"]+/)
     .sort()
     .join(" ");

@@ -88,7 +88,7 @@ function outcome(stream: ClientHttp2Stream, options: AskOptions): Promise<Outcom
     const messages: Buffer[] = [];
     let buffered = Buffer.alloc(0);
     let status: Record<string, unknown> = {};
-    const timer = setTimeout(() => reject(new Error("no answer")), options.timeoutMs ?? 20_000);
+    const timer = setTimeout(() => reject(new Error("no answer")), options.timeoutMs ?? 60_000);
     stream.on("response", (headers) => {
       if (headers["grpc-status"] !== undefined) status = headers;
     });

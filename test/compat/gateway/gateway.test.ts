@@ -54,7 +54,7 @@ async function ask(member: Member, question: Question): Promise<unknown> {
   const response = await fetch(`${member.endpoint}${path}`, {
     method,
     headers,
-    signal: AbortSignal.any([stop.signal, AbortSignal.timeout(20_000)]),
+    signal: AbortSignal.any([stop.signal, AbortSignal.timeout(60_000)]),
     ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
   });
   const seen = ["content-type", "access-control-allow-origin", "grpc-metadata-content-type"];
@@ -222,7 +222,7 @@ test("Election: campaign, proclaim, observe, resign", { skip }, async () => {
   await same(post("election/resign"));
   await same(post("election/observe", { name }, { lines: 1 }));
   const waiting = same(
-    post("election/campaign", { name, value: two, lease: 8 }, patientFor("20S")),
+    post("election/campaign", { name, value: two, lease: 8 }, patientFor("60S")),
   );
   await untilCount(post("kv/range", { key: name, range_end: text("votf") }), "2");
   await same(post("election/resign", { leader }));

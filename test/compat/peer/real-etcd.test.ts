@@ -31,6 +31,8 @@ let cluster: Cluster;
 let ids: MemberId[];
 let peerUrls: string[];
 let lastIndex = 0;
+/** By term: who has our vote. */
+const votes = new Map<number, MemberId>();
 let pump: NodeJS.Timeout;
 
 const answer = (m: Message): Message | undefined => {
@@ -50,7 +52,12 @@ const answer = (m: Message): Message | undefined => {
     case MessageType.MsgPreVote:
       return message({ ...reply, type: MessageType.MsgPreVoteResp });
     case MessageType.MsgVote:
-      return message({ ...reply, type: MessageType.MsgVoteResp });
+      if (!votes.has(m.term)) votes.set(m.term, m.from);
+      return message({
+        ...reply,
+        type: MessageType.MsgVoteResp,
+        reject: votes.get(m.term) !== m.from,
+      });
     default:
       return undefined;
   }
@@ -114,7 +121,7 @@ test("a real etcd opens both streams with us and calls us active", { skip }, asy
   await holds(() => etcds.every((e) => e.log.includes("ready to serve client requests")));
   const hex = (rig.id as bigint).toString(16);
   await holds(() => etcds.every((e) => e.log.includes(`"peer became active","peer-id":"${hex}"`)));
-  assert.equal(rig.transport.activePeers(), 2);
+  await holds(() => rig.transport.activePeers() === 2);
   for (const e of etcds) assert.doesNotMatch(e.log, /cluster ID mismatch|incompatible/);
 });
 
@@ -151,7 +158,7 @@ test("GET /members and /version of a real etcd are read", { skip }, async () => 
     members.map((m) => [m.id, m.name, m.peerURLs]),
     cluster.members().map((m) => [m.id, m.name, m.peerURLs]),
   );
-  const versions = await fetchVersions([peerUrls[1] as string], 5000);
+  const versions = await fetchVersions([peerUrls[1] as string], 60_000);
   assert.equal(versions?.etcdserver, "3.7.3");
 });
 

@@ -80,8 +80,9 @@ test("etcd members take each other's certificates, and clients theirs; a client'
   const run = async (...args: string[]): Promise<string> =>
     (await promisify(execFile)(etcdctl, args)).stdout;
   // A write proves both: the client was let in, and the two members agree.
-  await until("a write", () => run(`--endpoints=${clientUrl(1)}`, ...shown, "put", "a", "b"), 30);
-  assert.equal(await run(`--endpoints=${clientUrl(0)}`, ...shown, "get", "a"), "a\nb\n");
+  await until("a write", () => run(`--endpoints=${clientUrl(1)}`, ...shown, "put", "a", "b"));
+  const get = () => run(`--endpoints=${clientUrl(0)}`, ...shown, "get", "a");
+  assert.equal(await until("a read", get), "a\nb\n");
   const bare = run(`--endpoints=${clientUrl(0)}`, `--cacert=${clients.ca}`, "get", "a");
   await assert.rejects(bare, "no certificate");
 
