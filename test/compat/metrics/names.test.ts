@@ -73,7 +73,9 @@ async function pair(folder: string): Promise<[Member, Member]> {
   const [c1 = 0, c2 = 0, p1 = 0, p2 = 0] = await freePorts(4);
   const initialCluster = `m1=http://127.0.0.1:${p1},m2=http://127.0.0.1:${p2}`;
   const cuts = ["--snapshot-count=20", "--snapshot-catchup-entries=5"];
-  const flags = [...cuts, "--metrics=extensive"];
+  // Without the other one no write succeeds: neither is given up for a pause of two seconds.
+  const calm = ["--election-timeout=3000"];
+  const flags = [...cuts, ...calm, "--metrics=extensive"];
   const common = { folder, initialCluster };
   return [
     new Member({
