@@ -1,37 +1,51 @@
 // TCP ports for servers that are told theirs.
 
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 
 /**
  * Below the ports that Linux gives to outgoing connections (ip_local_port_range): out of those one that is
  * free now, or free while its server is down for a restart, may be another process's the next moment.
  */
-const span = 2_000;
-/** Of its own for each of the test files that run at the same time. */
-const lowest = 12_000 + span * (Number(process.env["NODE_TEST_WORKER_ID"] ?? 0) % 9);
-const given = new Set<number>();
+const [lowest, blocks, blockSize] = [12_000, 90, 200];
 
-/** `count` ports of loopback that nobody listens on, never the same twice in this process. */
-export async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = [];
-  while (ports.length < count) {
-    const port = lowest + Math.floor(Math.random() * span);
-    if (given.has(port) || !(await isFree(port))) continue;
-    given.add(port);
-    ports.push(port);
+/**
+ * Test files run at the same time, and a port is free to all of them until its server listens, and while that
+ * is down: so a block of ports is of the process that listens on the first of them, as long as it lives.
+ * (NODE_TEST_WORKER_ID does not tell files apart: it is 1 for each that node:test's run() starts.)
+ */
+async function* ownPorts(): AsyncGenerator<number, never> {
+  for (;;) {
+    const first = lowest + blockSize * Math.floor(Math.random() * blocks);
+    const guard = await listen(first);
+    if (guard === undefined) continue;
+    guard.unref();
+    for (let port = first + 1; port < first + blockSize; port++) {
+      const server = await listen(port);
+      if (server === undefined) continue;
+      server.close();
+      await once(server, "close");
+      yield port;
+    }
   }
-  return ports;
 }
 
-async function isFree(port: number): Promise<boolean> {
+const ports = ownPorts();
+
+/** `count` ports that nobody listens on, never the same twice in this process or in two at the same time. */
+export async function freePorts(count: number): Promise<number[]> {
+  const given: number[] = [];
+  while (given.length < count) given.push((await ports.next()).value);
+  return given;
+}
+
+/** Undefined when the port is taken. */
+async function listen(port: number): Promise<Server | undefined> {
   const server = createServer().listen(port);
   try {
     await once(server, "listening");
+    return server;
   } catch {
-    return false;
+    return undefined;
   }
-  server.close();
-  await once(server, "close");
-  return true;
 }
