@@ -161,11 +161,12 @@ export class TestCluster {
 
   /** When nothing of these kinds is left. */
   async gone(...kinds: readonly Resource[]): Promise<void> {
-    await until(`${this.name}: nothing left of it`, async () => {
+    const isGone = async (): Promise<boolean> => {
       const left = (await Promise.all(kinds.map((kind) => this.owned(kind)))).flat();
       if (left.length === 0) return true;
       throw new NotYet(left.map((it) => `${it.kind} ${it.metadata.name}`).join(", "));
-    });
+    };
+    await until(`${this.name}: nothing left of it`, isGone, settleSeconds);
   }
 
   /** The pod whose member leads, by its own word. */
