@@ -109,7 +109,6 @@ test(
     const started = performance.now();
     const authorities = { 2379: "vault-ca", 2380: "vault-peer-ca" };
     await cluster.kubectl("delete", "secret", ...Object.values(authorities));
-    await lookAgain();
     for (const [port, authority] of Object.entries(authorities)) {
       for (const pod of pods) await believes(pod, Number(port), authority);
     }
@@ -127,7 +126,6 @@ test(
     const since = new Date(Date.now() - 2 * 3_600_000).toISOString();
     const annotation = `quoin.dev/trusted-since=${since}`;
     await cluster.kubectl("annotate", "secret", ...leaves, annotation, "--overwrite");
-    await lookAgain();
     for (const leaf of leaves) {
       const authority = leaf === "vault-peer" ? "vault-peer-ca" : "vault-ca";
       await until(`${leaf} to be of the next authority`, async () => {
@@ -231,10 +229,6 @@ test(
     assert.equal(await secretField(namespace, "given-client", "tls.crt"), cert);
   }),
 );
-
-/** The operator does not watch Secrets; a note on the cluster makes it look now. */
-const lookAgain = (): Promise<string> =>
-  cluster.kubectl("annotate", "etcdcluster", cluster.name, `look=${Date.now()}`, "--overwrite");
 
 /** A note on a pod makes its kubelet bring changed Secrets now; not more often than every 2 s. */
 function kubeletLooks(pod: Pod): () => Promise<void> {
