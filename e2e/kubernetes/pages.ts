@@ -3,6 +3,7 @@
 import { request } from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { KubeObject } from "../../src/operator/types/index.ts";
+import { Hopeless } from "../../test/until.ts";
 import type { Snapshot } from "./history.ts";
 
 /** The body of a 200: a page of a list; of a 410: a Status whose `continue` begins a list of now. */
@@ -54,7 +55,10 @@ export async function getPage(
   return { status, page: JSON.parse(body) as Page };
 }
 
-/** A whole list; undefined when its continue token expired on the way or the server could not answer. */
+/**
+ * A whole list; undefined when its continue token expired on the way or the server could not answer. Throws
+ * Hopeless where the pages are not of one list: no wait may try that away.
+ */
 export async function pagedList(
   config: KubeConfig,
   path: string,
@@ -69,10 +73,10 @@ export async function pagedList(
     const { items = [], metadata } = answer.page;
     revision ??= metadata.resourceVersion;
     if (revision !== metadata.resourceVersion) {
-      throw new Error(`a list at ${revision} went on at ${metadata.resourceVersion}`);
+      throw new Hopeless(`a list at ${revision} went on at ${metadata.resourceVersion}`);
     }
     for (const { metadata: it } of items) {
-      if (versions.has(it.name)) throw new Error(`${it.name} is on two pages of the list`);
+      if (versions.has(it.name)) throw new Hopeless(`${it.name} is on two pages of the list`);
       versions.set(it.name, Number(it.resourceVersion));
     }
     token = metadata.continue || undefined;
