@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { get } from "node:https";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { connect } from "node:tls";
 import { Client } from "../src/client/index.ts";
 import type { Pod } from "../src/operator/types/index.ts";
@@ -66,34 +66,18 @@ test(
 test(
   "new certificates reach running members under load, and no member restarts",
   on(cluster, async (t) => {
-    const before = await cluster.get();
     const pods = await cluster.pods();
-    await using writers = new Writers(await cluster.access(), "renewed/");
-    await writers.progress(50);
-    const started = performance.now();
-    const term = await cluster.term();
-    const secrets = ["vault-server", "vault-peer", "vault-client", "vault-operator"];
-    await cluster.kubectl("delete", "secret", ...secrets);
-    for (const pod of pods) {
-      await shows(pod, 2379, "vault-server");
-      await shows(pod, 2380, "vault-peer");
-    }
-    t.diagnostic(`new certificates in all members: ${secondsSince(started)}`);
-    await writers.progress(50);
-    const elections = (await cluster.term()) - term;
-    t.diagnostic(`${await writers.stop()}; ${elections} election(s)`);
-    await writers.assertNothingLost();
+    // They cost no election. A machine that stands still may, but not each time.
+    let elections = 1;
+    for (let time = 1; elections > 0 && time <= 3; time++) elections = await renew(t, pods, time);
+    assert.equal(elections, 0, "elections while certificates were renewed, three times");
     // A client that begins now has the new certificate.
     await until("the clients' certificate", () =>
       secretField(namespace, "vault-client", "tls.crt"),
     );
     assert.equal(await cluster.etcdctl("get", "--print-value-only", "secret"), "kept\n");
 
-    const after = await cluster.settled(3);
-    const since = ({ status }: typeof after) =>
-      status?.conditions?.find((it) => it.type === "Available")?.lastTransitionTime;
-    // Certificates cost no election; a machine that stands still may.
-    if (elections === 0) assert.equal(since(after), since(before), "a quorum all the time");
+    await cluster.settled(3);
     const uids = (all: readonly Pod[]) => all.map((pod) => pod.metadata.uid);
     const now = await cluster.pods();
     assert.deepEqual(uids(now), uids(pods));
@@ -101,6 +85,31 @@ test(
     assert.deepEqual(restarts, [0, 0, 0]);
   }),
 );
+
+/** All certificates anew, under load; how many elections there were meanwhile. */
+async function renew(t: TestContext, pods: readonly Pod[], time: number): Promise<number> {
+  const availableSince = async () =>
+    (await cluster.settled(3)).status?.conditions?.find((it) => it.type === "Available")
+      ?.lastTransitionTime;
+  const since = await availableSince();
+  await using writers = new Writers(await cluster.access(), `renewed${time}/`);
+  await writers.progress(50);
+  const started = performance.now();
+  const term = await cluster.term();
+  const secrets = ["vault-server", "vault-peer", "vault-client", "vault-operator"];
+  await cluster.kubectl("delete", "secret", ...secrets);
+  for (const pod of pods) {
+    await shows(pod, 2379, "vault-server");
+    await shows(pod, 2380, "vault-peer");
+  }
+  t.diagnostic(`new certificates in all members: ${secondsSince(started)}`);
+  await writers.progress(50);
+  const elections = (await cluster.term()) - term;
+  t.diagnostic(`${await writers.stop()}; ${elections} election(s)`);
+  await writers.assertNothingLost();
+  if (elections === 0) assert.equal(await availableSince(), since, "a quorum all the time");
+  return elections;
+}
 
 test(
   "other authorities are trusted first and sign later: no member restarts, no acknowledged write is lost",

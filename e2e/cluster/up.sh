@@ -81,10 +81,10 @@ wait_for_nodes() {
   done
   say "$NODES node(s) Ready"
   for node in $(seq "$NODES"); do
-    wait_until 120 "kube-proxy" "$node.kube-proxy" in_node "$node" curl -fs http://127.0.0.1:10256/healthz
+    wait_until 120 "kube-proxy" "$node.kube-proxy" in_node "$node" curl -fs --max-time 10 http://127.0.0.1:10256/healthz
   done
-  wait_until 120 "service accounts" 1.kube-controller-manager kubectl get serviceaccount default
-  wait_until 120 "DNS" 1.coredns in_node 1 curl -fs http://127.0.0.1:8182/ready
+  wait_until 120 "service accounts" 1.kube-controller-manager kubectl get serviceaccount default --request-timeout=10s
+  wait_until 120 "DNS" 1.coredns in_node 1 curl -fs --max-time 10 http://127.0.0.1:8182/ready
   wait_until 120 "addresses of Services" 1.kube-proxy \
     curl -fs --max-time 10 --cacert "$pki/ca.crt" "https://$service_api_ip/version"
 }

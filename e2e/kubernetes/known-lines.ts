@@ -1,5 +1,5 @@
 // What the API server may log in the story of kubernetes.e2e.ts: each class was seen with real etcd in
-// the place of our members (docs/kubernetes.md), or is another wording of one cause that was.
+// the place of our members (docs/kubernetes.md), or follows from a cause that was.
 
 import type { LineClass } from "./log-lines.ts";
 

@@ -93,7 +93,7 @@ async function using<T>(member: Member, f: (client: Client) => Promise<T>): Prom
 const write = (member: Member, prefix: string, count: number): Promise<void> =>
   using(member, async (client) => {
     for (let i = 0; i < count; i++) {
-      // The first may be lost with the leader that has just left.
+      // One may be lost with a leader that has just left, or that a late machine deposes.
       await until("a write", () => client.kv.put(`${prefix}/${i}`, `value ${i}`));
     }
   });
