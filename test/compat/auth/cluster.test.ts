@@ -32,7 +32,8 @@ async function using<T>(
   options: Partial<ClientOptions>,
   f: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = new Client({ endpoints: [member.endpoint], requestTimeoutMs: 60_000, ...options });
+  const patience = { dialTimeoutMs: 60_000, requestTimeoutMs: 60_000 };
+  const client = new Client({ endpoints: [member.endpoint], ...patience, ...options });
   try {
     return await f(client);
   } finally {
