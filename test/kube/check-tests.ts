@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClock, createLogger, createRandom } from "../../src/io/index.ts";
 import { runOperator } from "../../src/operator/index.ts";
+import { resources } from "../../src/operator/runtime/index.ts";
+import type { KubeObject } from "../../src/operator/types/index.ts";
 import { until } from "../until.ts";
-import { operatorToken, scopedToken } from "./api-server.ts";
-import { server, skip, startOperator } from "./environment.ts";
+import { admin, operatorToken, scopedToken } from "./api-server.ts";
+import { api, server, skip, startOperator } from "./environment.ts";
 
 /** `quoin operator --check` with the operator's own account, as helm test runs it. */
 async function check(token: string, isHasty: boolean, ...flags: string[]) {
@@ -42,6 +44,17 @@ export function registerCheckTests(): void {
     assert.match(alone.text, /^FAILED +.*"nobody" is forbidden/m);
     const stranger = await check(scopedToken, true, "--watch-namespaces=default");
     assert.match(stranger.text, /^FAILED +etcdbackups.quoin.dev is forbidden.*"default"$/m);
+
+    // As it stands in a Lease for a while after it died: renewed a moment ago.
+    const { apiVersion, kind } = resources.leases;
+    const renewTime = new Date().toISOString().replace("Z", "000Z");
+    await api.create<KubeObject>(resources.leases, {
+      ...{ apiVersion, kind, metadata: { name: "gone", namespace: "quoin-system" } },
+      spec: { holderIdentity: "dead_1", leaseDurationSeconds: 15, renewTime },
+    });
+    const dead = await check(admin, true, "--leader-election-name=gone");
+    assert.equal(dead.code, 1);
+    assert.match(dead.text, /^FAILED +.*\/gone: dead_1 has not renewed it since/m);
 
     await using operator = startOperator();
     await until("a leader", () => operator.log.some((line) => line.includes("became leader")));

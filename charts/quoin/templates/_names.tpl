@@ -54,9 +54,10 @@ capabilities: {drop: [ALL]}
 - --leader-election-name={{ include "quoin.name" . }}
 {{- end -}}
 
+{{/* apiVersion is what the API server fills in: without it a second tool that applies on the server conflicts. */}}
 {{- define "quoin.podEnv" -}}
 - name: POD_NAME
-  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+  valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.name}}
 - name: POD_NAMESPACE
-  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+  valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}}
 {{- end -}}
