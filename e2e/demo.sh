@@ -20,7 +20,7 @@ fi
 own_cluster=yes
 if [ -n "${QUOIN_IMAGE:-}" ] && [ -n "${KUBECONFIG:-}" ]; then
   own_cluster=no
-elif [ -n "${KUBECONFIG:-}" ]; then
+elif [ -n "${KUBECONFIG:-}" ] && [ "${1:-up}" != down ]; then # down's hint has it exported
   echo "demo: KUBECONFIG is not used: set QUOIN_IMAGE too to install into that cluster" >&2
 fi
 image=${QUOIN_IMAGE:-quoin:dev}
@@ -126,21 +126,25 @@ explain() {
 }
 
 hint() {
-  local kubectl=kubectl
-  [ $own_cluster = no ] || kubectl="$(command -v kubectl)"
+  local alias= variables=
+  if [ $own_cluster = yes ]; then
+    alias="
+  alias kubectl=$(command -v kubectl)"
+  else
+    variables="QUOIN_IMAGE=$image "
+  fi
   cat <<END
 
 It is left running. To look around:
 
-  export KUBECONFIG=$KUBECONFIG
-  alias kubectl=$kubectl
+  export KUBECONFIG=$KUBECONFIG$alias
   kubectl get etcdcluster quickstart -o yaml
   kubectl exec quickstart-etcdctl -- etcdctl get greeting
   kubectl scale etcdcluster quickstart --replicas 5
 
-To take it away:
+To take it away${variables:+ (the volumes stay)}:
 
-  npm run demo -- down
+  ${variables}npm run demo -- down
 END
 }
 
