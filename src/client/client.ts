@@ -219,17 +219,17 @@ export class Client implements Caller, Disposable {
   async #newToken(options: CallOptions, context: CallContext): Promise<string> {
     const { user } = this.#options;
     if (user === undefined) return "";
-    const dial = this.#dialContext(context);
     let last: unknown;
     for (const endpoint of this.#candidates(options.endpoint)) {
       if (this.#isClosed) await refuseClosed();
       const connection = this.#connection(endpoint);
+      const dial = this.#dialContext(context);
       try {
         await connection.ready(dial);
         return (await connection.unary(methods.authenticate, user, dial)).token;
       } catch (error) {
         if (isEtcdError(error, "AuthNotEnabled")) return "";
-        if (!isUnreachable(error)) throw error;
+        if (!isDialError(error)) throw error;
         last = error;
       }
     }

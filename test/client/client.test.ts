@@ -118,6 +118,24 @@ const refuse =
     callback({ code, details });
   };
 
+test("a login goes on to the next endpoint, also from one that takes the connection and is silent", async (t) => {
+  const silent = net.createServer((socket) => void t.after(() => socket.destroy()));
+  t.after(() => silent.close());
+  await once(silent.listen(0, "127.0.0.1"), "listening");
+  const login: Unary = (_call, callback) => {
+    const answer = rpcpb.newAuthenticateResponse({ token: "t" });
+    callback(null, Buffer.from(rpcpb.encodeAuthenticateResponse(answer)));
+  };
+  const good = await serve({
+    [methods.authenticate.path]: login,
+    [methods.range.path]: answerRange,
+  });
+  const endpoints = [`http://127.0.0.1:${(silent.address() as net.AddressInfo).port}`, good];
+  const user = { name: "u", password: "p" };
+  using client = new Client({ endpoints, user, dialTimeoutMs: 500, requestTimeoutMs: 60_000 });
+  assert.equal((await client.kv.get("a")).count, 1);
+});
+
 test("call() goes on to the next endpoint when one cannot be reached, and stays there", async () => {
   const endpoints = [await deadEndpoint(), await serve({ [methods.range.path]: answerRange })];
   using client = new Client({ endpoints });
