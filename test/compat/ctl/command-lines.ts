@@ -11,6 +11,7 @@ import type { TestContext } from "node:test";
 import { Client } from "../../../src/client/index.ts";
 import { freePorts } from "../../free-ports.ts";
 import { etcd, Member, toolFolder } from "../../process/member.ts";
+import { patience } from "../storage/real-etcd.ts";
 
 const server = etcd();
 const folder = toolFolder("etcd");
@@ -143,7 +144,9 @@ async function perform(
     const args = line.args.map((a) =>
       a.replace(/\{(\w+)\}/g, (_, name) => known.get(name) ?? name),
     );
-    const result = await execute([...tool, endpoint], { ...line, args });
+    // Where a line gives none of its own: the 2 and 5 s of both tools are little for a busy machine.
+    const waits = line.env?.["ETCDCTL_COMMAND_TIMEOUT"] === undefined ? patience : [];
+    const result = await execute([...tool, endpoint, ...waits], { ...line, args });
     const found = line.capture?.[1].exec(result.stdout)?.[1];
     if (line.capture !== undefined) known.set(line.capture[0], found ?? "not found");
     results.push(

@@ -37,6 +37,16 @@ async function hashOf(endpoint: string): Promise<{ hash: number; revision: numbe
 test("the migration page's commands take etcd's data to Quoin and back", {
   skip,
 }, async (t) => {
+  const groups: ChildProcess[] = [];
+  // Before the folder goes: what is told first to be done after the test is done first.
+  t.after(() => {
+    // Servers that a block left in the background are of its process group.
+    for (const { pid } of groups) {
+      try {
+        process.kill(-(pid as number), "SIGKILL");
+      } catch {}
+    }
+  });
   const dir = scratch(t);
   await using old = await memberOf(etcd() as NonNullable<ReturnType<typeof etcd>>, dir, "old-one");
   old.start();
@@ -57,15 +67,6 @@ test("the migration page's commands take etcd's data to Quoin and back", {
     OLD: old.endpoint,
     ...{ NEW: url(0), NEW_PEER: url(1), BACK: url(2), BACK_PEER: url(3) },
   };
-  const groups: ChildProcess[] = [];
-  t.after(() => {
-    // Servers that a block left in the background are of its process group.
-    for (const { pid } of groups) {
-      try {
-        process.kill(-(pid as number), "SIGKILL");
-      } catch {}
-    }
-  });
   const run = async (block: string): Promise<string> => {
     const child = spawn("bash", ["-euc", `exec 2>>log\n${block}`], {
       cwd: dir,
