@@ -132,7 +132,7 @@ test("a login goes on to the next endpoint, also from one that takes the connect
   });
   const endpoints = [`http://127.0.0.1:${(silent.address() as net.AddressInfo).port}`, good];
   const user = { name: "u", password: "p" };
-  using client = new Client({ endpoints, user, dialTimeoutMs: 500, requestTimeoutMs: 60_000 });
+  using client = new Client({ endpoints, user, dialTimeoutMs: 1_500, requestTimeoutMs: 60_000 });
   assert.equal((await client.kv.get("a")).count, 1);
 });
 
