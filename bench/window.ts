@@ -22,8 +22,8 @@ export async function measureWindow(
   members: readonly Member[],
   row: Row,
 ): Promise<Measurement> {
-  const leaderFirst = await endpointsByRole(members);
-  const endpoints = row.at === "follower" ? leaderFirst.toReversed() : leaderFirst;
+  const endpoints = await leaderFirst(members);
+  if (row.at === "follower") endpoints.reverse();
   const args = [
     ...["-endpoints", endpoints.join(","), "-workload", row.workload],
     ...["-pids", members.map((member) => member.pid).join(",")],
@@ -39,7 +39,7 @@ export async function measureWindow(
 }
 
 /** The members' endpoints, the leader's first. */
-async function endpointsByRole(members: readonly Member[]): Promise<string[]> {
+async function leaderFirst(members: readonly Member[]): Promise<string[]> {
   const leads = async (member: Member): Promise<boolean> => {
     using client = member.client();
     const status = await client.maintenance.status(member.endpoint);

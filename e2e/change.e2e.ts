@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { resources } from "../src/operator/runtime/index.ts";
 import type { Pod, StatefulSet } from "../src/operator/types/index.ts";
 import {
+  condition,
   killProcess,
   on,
   processOf,
@@ -106,7 +107,9 @@ test(
     const before = await objects();
     await cluster.patch({ paused: true, replicas: 1, etcdOptions: { snapshotCount: 6000 } });
     await cluster.isPaused();
-    await cluster.reaches("Available", "True");
+    await until("a quorum", async () => {
+      return condition(await cluster.get(), "Available") === "True QuorumHealthy";
+    });
     // The operator still looks: it tells of a pod that goes and comes back, by itself and unchanged.
     const [pod] = await cluster.pods();
     await cluster.kubectl("delete", "pod", pod!.metadata.name, "--wait=false");

@@ -70,7 +70,7 @@ async function settle(finding: Promise<string>): Promise<Finding> {
 }
 
 /**
- * Asks who leads, and believes it once the Lease was written anew between two questions: an operator that
+ * Asks who leads, and believes it once the Lease was written anew since the first question: an operator that
  * died stands in it for a while, and its times are of another machine's clock.
  */
 function leaderOf(options: OperatorOptions, api: KubeApi): () => Promise<string> {
@@ -81,10 +81,10 @@ function leaderOf(options: OperatorOptions, api: KubeApi): () => Promise<string>
     const { metadata, spec } = await api.get<Lease>(resources.leases, namespace, name);
     const holder = spec?.holderIdentity ?? "";
     if (holder === "") throw new Error(`${lease}: no operator leads`);
-    const before = seen;
     seen ??= metadata.resourceVersion;
-    if (before !== undefined && before !== metadata.resourceVersion)
-      return `${holder} leads (${lease})`;
-    throw new Error(`${lease}: ${holder} has not renewed it since this check began`);
+    if (seen === metadata.resourceVersion) {
+      throw new Error(`${lease}: ${holder} has not renewed it since this check began`);
+    }
+    return `${holder} leads (${lease})`;
   };
 }

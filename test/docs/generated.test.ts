@@ -5,7 +5,9 @@ import { test } from "node:test";
 import { readDefinitions, root, type Schema } from "./definitions.ts";
 import { chartFolder, generatedFiles } from "./generated.ts";
 
-for (const [path, text] of Object.entries(generatedFiles())) {
+const files = generatedFiles();
+
+for (const [path, text] of Object.entries(files)) {
   test(`${path} is what the definitions say`, () => {
     const isCurrent = readFileSync(join(root, path), "utf8") === text;
     assert.ok(isCurrent, "out of date: npm run generate");
@@ -15,13 +17,13 @@ for (const [path, text] of Object.entries(generatedFiles())) {
 test("the chart holds no definition that crds/ does not", () => {
   const held = readdirSync(join(root, chartFolder)).map((file) => `${chartFolder}/${file}`);
   assert.deepEqual(
-    held.filter((path) => !(path in generatedFiles())),
+    held.filter((path) => !(path in files)),
     [],
   );
 });
 
 test("apiPage() has every field of every definition", () => {
-  const page = generatedFiles()["docs/api.md"] ?? "";
+  const page = files["docs/api.md"] ?? "";
   for (const { kind, schema } of readDefinitions()) {
     assert.match(page, new RegExp(`^## ${kind}$`, "m"));
     for (const name of namesIn(schema.properties?.["spec"] ?? {})) {

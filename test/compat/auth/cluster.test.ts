@@ -32,8 +32,8 @@ async function using<T>(
   options: Partial<ClientOptions>,
   f: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const patience = { dialTimeoutMs: 60_000, requestTimeoutMs: 60_000 };
-  const client = new Client({ endpoints: [member.endpoint], ...patience, ...options });
+  const patient = { dialTimeoutMs: 60_000, requestTimeoutMs: 60_000 };
+  const client = new Client({ endpoints: [member.endpoint], ...patient, ...options });
   try {
     return await f(client);
   } finally {
